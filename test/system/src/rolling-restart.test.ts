@@ -77,9 +77,21 @@ async function restart(t: Test, name: Service): Promise<void> {
   );
 }
 
+/**
+ * It counts as restarted, or as away, when it has been silent for long, not for the moments that a busy machine makes of half a
+ * second between two heartbeats.
+ */
+const PATIENT = { heartbeat_period_ms: 20_000, communication_check_period_s: 5, request_reply_timeout_s: 300 } as const;
+
+interface Began {
+  readonly bytesPerSecond?: number;
+  /** Default: it does not answer discovery. */
+  readonly discovery?: typeof PATIENT;
+}
+
 /** Ask for a signed update of 4 MB. */
-async function begin(t: Test, station: string, id: number, bytesPerSecond?: number) {
-  const client = await connect(t, cluster, station, { heartbeatMs: 500 });
+async function begin(t: Test, station: string, id: number, { bytesPerSecond, discovery }: Began = {}) {
+  const client = await connect(t, cluster, station, { heartbeatMs: 500, ...(discovery ? { discovery } : {}) });
   const image = makeImage(4_000_000, station);
   const location = origin.serve(`/${station}.bin`, image.bytes, bytesPerSecond === undefined ? {} : { bytesPerSecond });
   t.equal(await update(client, id, { location, ...signer.signed(image.bytes) }), 'Accepted');
@@ -88,13 +100,13 @@ async function begin(t: Test, station: string, id: number, bytesPerSecond?: numb
 
 void t.test('the same statuses and one install, whatever the update was doing', async (t) => {
   // Each station is at another point of its update while all six services are exchanged.
-  const waiting = await begin(t, 'waiting', 1);
+  const waiting = await begin(t, 'waiting', 1, { discovery: PATIENT });
   await waiting.client.awaitStatus(1, 'SignatureVerified', PATIENCE_MS);
-  const installing = await begin(t, 'installing', 2);
+  const installing = await begin(t, 'installing', 2, { discovery: PATIENT });
   await installing.client.awaitStatus(2, 'SignatureVerified', PATIENCE_MS);
   await installing.client.allowInstallation();
   await installing.client.awaitStatus(2, 'Installing', PATIENCE_MS);
-  const downloading = await begin(t, 'downloading', 3, 40_000);
+  const downloading = await begin(t, 'downloading', 3, { bytesPerSecond: 40_000, discovery: PATIENT });
   await downloading.client.awaitStatus(3, 'Downloading', PATIENCE_MS);
 
   for (const name of OTA_WORKERS) await restart(t, name);
