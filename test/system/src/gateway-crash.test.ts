@@ -8,6 +8,9 @@ import { type Cluster, startCluster } from './cluster.js';
 const PATIENCE_MS = 60_000;
 /** EVerest's default. */
 const PERIOD_S = 5;
+/** A gateway is killed so often, and more often where the machine made each of these rounds slow. */
+const KILLS = 3;
+const MOST_KILLS = 10;
 
 const checksOf = (station: EverestClient): number[] =>
   station.messages.items.filter(({ leaf }) => leaf === 'communication_check').map(({ atMs }) => atMs);
@@ -56,7 +59,9 @@ void t.test('the standby takes over before a station misses a check', async (t) 
   t.teardown(() => station.close());
   const ready = { 'gateway-1': 1, 'gateway-standby': 1 };
   const gaps: number[] = [];
-  for (const name of ['gateway-1', 'gateway-standby', 'gateway-1'] as const) {
+  const isQuick = (): boolean => Math.min(...gaps) < PERIOD_S * 1000;
+  for (let kill = 0; kill < KILLS || (kill < MOST_KILLS && !isQuick()); kill += 1) {
+    const name = kill % 2 === 0 ? 'gateway-1' : 'gateway-standby';
     const other = name === 'gateway-1' ? 'gateway-standby' : 'gateway-1';
     const stands = (): boolean => (there(cluster, other) ? cluster.readyCount(other) >= ready[other] : false);
     await awaitUntil(() => stands() && checksOf(station).length > 1, PATIENCE_MS, `${other} to stand by, and checks`);
@@ -67,7 +72,7 @@ void t.test('the standby takes over before a station misses a check', async (t) 
     t.ok(await answered(station), 'and requests are answered');
   }
   // On a machine that does much else one of them may take long; a lease that has to run out would delay every one.
-  t.ok(Math.min(...gaps) < PERIOD_S * 1000, `silent for ${gaps.map((ms) => Math.round(ms)).join(', ')} ms`);
+  t.ok(isQuick(), `silent for ${gaps.map((ms) => Math.round(ms)).join(', ')} ms`);
 });
 
 void t.test('one that has no standby is there again, and speaks to stations before it serves REST', async (t) => {
@@ -83,7 +88,7 @@ void t.test('one that has no standby is there again, and speaks to stations befo
     );
   const gaps: number[] = [];
   const early: boolean[] = [];
-  for (let round = 0; round < 3; round += 1) {
+  for (let round = 0; round < KILLS || (round < MOST_KILLS && !early.includes(true)); round += 1) {
     const killedAt = performance.now();
     process.kill(cluster.pidOf('gateway-1'), 'SIGKILL');
     await awaitUntil(async () => (await serves()) === false, PATIENCE_MS, 'REST to be gone');
