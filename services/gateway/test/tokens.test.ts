@@ -67,35 +67,20 @@ const count = (statuses: readonly number[]): Record<string, number> => {
   return counts;
 };
 
+/** What counts for the limit of one minute has to happen within one: anew where a busy machine took longer. */
+async function inOneMinute<T>(ask: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries += 1) {
+    const began = performance.now();
+    const asked = await ask();
+    if (performance.now() - began < 55_000 || tries === 3) return asked;
+  }
+}
+
 void t.test(
   'no token makes the gateway ask an issuer that cannot be reached more than once in an interval',
   async (t) => {
-    const issuer = await openIssuer(t);
-    issuer.state.status = 0;
-    const rest = await openRest(t, { redis, tokens: issuer.settings, issuerTimes: { intervalMs: LONG_MS } });
-    const ask = async (key: string): Promise<number> => (await rest.call('GET', '/v1/stations', { key })).status;
-    const pair = ec();
-    const part = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
-    const exp = Math.floor(Date.now() / 1000) + 300;
-    const right = { iss: issuer.settings.JWT_ISSUER, aud: 'khumbu', sub: 'x', exp };
-    const junk = [
-      `eyJ${randomBytes(9).toString('base64url')}.${randomBytes(9).toString('base64url')}.x`,
-      `${part({ alg: 'none' })}.${part(right)}.x`,
-      `${part({ alg: 'HS256' })}.${part(right)}.x`,
-      `${part({})}.${part(right)}.x`,
-      `${part({ alg: 'ES256' })}.${part('text')}.x`,
-      `${part({ alg: 'ES256' })}.${part(null)}.x`,
-      `${part({ alg: 'ES256' })}.${part({ ...right, exp: 'soon' })}.x`,
-      await issuer.token(pair.privateKey, { iss: 'https://other.example' }),
-      await issuer.token(pair.privateKey, { aud: ['other'] }),
-      await issuer.token(pair.privateKey, { exp: exp - 1000 }),
-    ];
-    for (const token of junk) t.equal(await ask(token), 401, token);
-    t.equal(issuer.state.asked, 0, 'what cannot be ours is refused without a key');
-
-    const statuses: number[] = [];
-    for (let i = 0; i < 150; i++) statuses.push(await ask(await issuer.token(pair.privateKey, {}, { kid: `k${i}` })));
-    t.same(count(statuses), { 503: 120 - junk.length, 429: 150 - 120 + junk.length }, 'each counts for the limit');
+    const { issuer, rest, statuses, junk } = await inOneMinute(() => askUnreachable(t));
+    t.same(count(statuses), { 503: 120 - junk, 429: 150 - 120 + junk }, 'each counts for the limit');
     t.equal(issuer.state.asked, 1);
     t.match(rest.files.states(), [
       { setting: 'API_KEYS_FILE' },
@@ -105,7 +90,43 @@ void t.test(
   },
 );
 
+async function askUnreachable(t: T) {
+  const issuer = await openIssuer(t);
+  issuer.state.status = 0;
+  const rest = await openRest(t, { redis, tokens: issuer.settings, issuerTimes: { intervalMs: LONG_MS } });
+  const ask = async (key: string): Promise<number> => (await rest.call('GET', '/v1/stations', { key })).status;
+  const pair = ec();
+  const part = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
+  const exp = Math.floor(Date.now() / 1000) + 300;
+  const right = { iss: issuer.settings.JWT_ISSUER, aud: 'khumbu', sub: 'x', exp };
+  const junk = [
+    `eyJ${randomBytes(9).toString('base64url')}.${randomBytes(9).toString('base64url')}.x`,
+    `${part({ alg: 'none' })}.${part(right)}.x`,
+    `${part({ alg: 'HS256' })}.${part(right)}.x`,
+    `${part({})}.${part(right)}.x`,
+    `${part({ alg: 'ES256' })}.${part('text')}.x`,
+    `${part({ alg: 'ES256' })}.${part(null)}.x`,
+    `${part({ alg: 'ES256' })}.${part({ ...right, exp: 'soon' })}.x`,
+    await issuer.token(pair.privateKey, { iss: 'https://other.example' }),
+    await issuer.token(pair.privateKey, { aud: ['other'] }),
+    await issuer.token(pair.privateKey, { exp: exp - 1000 }),
+  ];
+  for (const token of junk) t.equal(await ask(token), 401, token);
+  t.equal(issuer.state.asked, 0, 'what cannot be ours is refused without a key');
+
+  const statuses: number[] = [];
+  for (let i = 0; i < 150; i++) statuses.push(await ask(await issuer.token(pair.privateKey, {}, { kid: `k${i}` })));
+  return { issuer, rest, statuses, junk: junk.length };
+}
+
 void t.test('keys that were read once go on when the issuer is gone, and unknown ones are refused', async (t) => {
+  const { issuer, statuses, askWithGood } = await inOneMinute(() => askWithUnknownKeys(t));
+  t.same(count(statuses), { 401: 120, 429: 30 });
+  t.equal(issuer.state.asked, 1);
+  t.equal(await askWithGood(), 200, 'who has a valid one is not slowed down');
+});
+
+async function askWithUnknownKeys(t: T) {
   const issuer = await openIssuer(t);
   const pair = ec();
   issuer.publish(await jwkOf(pair.publicKey, 'k1'));
@@ -118,10 +139,8 @@ void t.test('keys that were read once go on when the issuer is gone, and unknown
   const foreign = ec();
   const statuses: number[] = [];
   for (let i = 0; i < 150; i++) statuses.push(await ask(await issuer.token(foreign.privateKey, {}, { kid: `k${i}` })));
-  t.same(count(statuses), { 401: 120, 429: 30 });
-  t.equal(issuer.state.asked, 1);
-  t.equal(await ask(good), 200, 'who has a valid one is not slowed down');
-});
+  return { issuer, statuses, askWithGood: () => ask(good) };
+}
 
 void t.test('an issuer that takes a question and never answers keeps no gateway from its start', async (t) => {
   t.teardown(keepCollecting());
