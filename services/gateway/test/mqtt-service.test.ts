@@ -8,7 +8,7 @@ import { awaitUntil, collector } from '@khumbu/test-support/events';
 import { connectAsync } from 'mqtt';
 import t from 'tap';
 import { API_KEY, depot, type Gateway, leads, onceReady, startGateway } from './gateway-process.js';
-import { CALM, PERIODS, said, setMqttStage } from './mqtt-stage.js';
+import { LONG_PERIODS, PERIODS, said, setMqttStage } from './mqtt-stage.js';
 
 const { broker, openRecords, redis, servers, station, storeOf } = await setMqttStage(t);
 
@@ -49,7 +49,7 @@ void t.test('every request is answered, validly and soon', async (t) => {
     ['configure_network', { request_id: 2, interface: 'Wired1' }, { status: 'Rejected' }],
   ];
   const askAll = async (moduleId: string): Promise<number[]> => {
-    const everest = await station(t, place, { moduleId, heartbeatMs: 200, discovery: CALM });
+    const everest = await station(t, place, { moduleId, heartbeatMs: 200, discovery: LONG_PERIODS });
     const took: number[] = [];
     for (const [leaf, payload, expected] of rows) {
       const { reply, ms } = await askUntilDecided(leaf, () => everest.request(leaf, payload));

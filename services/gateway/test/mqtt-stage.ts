@@ -18,7 +18,7 @@ export const PERIODS = { heartbeat_period_ms: 1000, communication_check_period_s
  * For one that beats far more often than it says: on a busy machine a second or two without a heartbeat is no silence, and so no
  * sign of another boot.
  */
-export const CALM = { ...PERIODS, heartbeat_period_ms: 5000 };
+export const LONG_PERIODS = { ...PERIODS, heartbeat_period_ms: 5000 };
 
 export const said = (gateway: Gateway, text: string, ms = 60_000): Promise<unknown> =>
   awaitUntil(() => gateway.child.stdout().includes(text), ms, `the log line "${text}"`);

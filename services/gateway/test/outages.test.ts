@@ -8,7 +8,7 @@ import type { EverestClient } from '@khumbu/test-support/everest-client';
 import t from 'tap';
 import { LEASE_MS } from '../src/leader/lease.js';
 import { depot, leads, onceReady, rolesOf, startGateway } from './gateway-process.js';
-import { CALM, PERIODS, said, setMqttStage } from './mqtt-stage.js';
+import { LONG_PERIODS, PERIODS, said, setMqttStage } from './mqtt-stage.js';
 
 const { announce, openRecords, redis, servers, station } = await setMqttStage(t);
 
@@ -85,7 +85,7 @@ void t.test('Redis stops answering', async (t) => {
   const place = await depot(t, servers);
   const gateway = await startGateway(t, place);
   await leads(gateway);
-  const everest = await station(t, place, { heartbeatMs: 200, discovery: CALM });
+  const everest = await station(t, place, { heartbeatMs: 200, discovery: LONG_PERIODS });
   t.equal((await askUntilDecided('get_boot_reason', () => everest.request('get_boot_reason'))).reply, 'PowerUp');
   t.equal((await askUntilDecided('is_reset_allowed', () => everest.request('is_reset_allowed', 'Soft'))).reply, true);
   redis.freeze();

@@ -5,7 +5,7 @@ import { awaitUntil } from '@khumbu/test-support/events';
 import t from 'tap';
 import { createRedelivered, plainReplyTo } from '../src/mqtt/inbound/redelivered.js';
 import { depot, leads, startGateway } from './gateway-process.js';
-import { CALM, PERIODS, said, setMqttStage } from './mqtt-stage.js';
+import { LONG_PERIODS, PERIODS, said, setMqttStage } from './mqtt-stage.js';
 
 const { observer, servers, station, storeOf } = await setMqttStage(t);
 const UPDATE = { request_id: 7, location: 'https://files.example/image.bin' };
@@ -17,8 +17,8 @@ void t.test('a request that ends who reads it ends two leaders, and the third an
   await leads(first);
   const second = await startGateway(t, place, deadly);
   const third = await startGateway(t, place, deadly);
-  const everest = await station(t, place, { heartbeatMs: 200, discovery: CALM });
-  const other = await station(t, place, { moduleId: 'cs-2', heartbeatMs: 200, discovery: CALM });
+  const everest = await station(t, place, { heartbeatMs: 200, discovery: LONG_PERIODS });
+  const other = await station(t, place, { moduleId: 'cs-2', heartbeatMs: 200, discovery: LONG_PERIODS });
   t.equal((await askUntilDecided('get_boot_reason', () => other.request('get_boot_reason'))).reply, 'PowerUp');
 
   const request = { ...UPDATE, location: 'https://files.example/deadly-frame' };
